@@ -22,7 +22,7 @@ use std::sync::Arc;
 use gleaner_model::FieldPath;
 use gleaner_partial::control::Control;
 use gleaner_partial::score::model::Model;
-use gleaner_query::resolved::{Bm25, Clause};
+use gleaner_query::resolved::{Bm25, Clause, FunctionScore};
 use tantivy::query::{AllWeight, EmptyWeight, Weight};
 
 use crate::filter_cache::FilterCache;
@@ -109,6 +109,14 @@ pub(crate) fn only_filter(clause: &Clause) -> &Clause {
             _ => clause,
         },
         other => other,
+    }
+}
+
+/// Returns the functions that `clause` is scored by, if it is.
+pub(crate) fn functions(clause: &Clause) -> Option<&FunctionScore> {
+    match clause {
+        Clause::Functions(scored) => Some(scored),
+        _ => None,
     }
 }
 

@@ -19,6 +19,7 @@ mod countdown;
 mod occurrences;
 mod order;
 mod ordered;
+mod proximity;
 mod prune;
 mod rank;
 mod request;

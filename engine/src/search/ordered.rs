@@ -18,6 +18,7 @@ use tantivy::{DocId, DocSet as _, SeekDangerResult, TERMINATED};
 
 use super::count;
 use super::order::{AfterScore, Order};
+use super::proximity::Proximity;
 use super::rank::Ranker;
 use super::request::{Request, Shard};
 use super::sorting::Sorting;
@@ -25,8 +26,6 @@ use crate::EngineError;
 use crate::doc_order::{DocOrder, FEW_DOCUMENTS, OrderKey};
 use crate::filter_cache::BitmapScorer;
 use crate::view::SegmentView;
-
-pub(super) use nearest::Proximity;
 
 /// Matches that are looked at in the time that one document of an order is asked about.
 pub(super) const PROBE: u64 = 8;

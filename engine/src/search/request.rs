@@ -15,7 +15,7 @@ use tantivy::query::Weight;
 use super::aggregations::{self, LiveFilters};
 use super::answer::SegmentAnswers;
 use super::order::Order;
-use super::ordered::Proximity;
+use super::proximity::Proximity;
 use super::prune::{Plan, Pruning, ShardPlan, Totals};
 use super::shape::Shape;
 use super::tally::{ShardTally, Tally};

@@ -9,72 +9,19 @@
 use std::convert::Infallible;
 use std::ops::Range;
 
-use gleaner_model::FieldPath;
-use gleaner_query::dsl::{BoostMode, ScoreMode};
-use gleaner_query::resolved::{Clause, Function, FunctionScore, Origin, WeightedFunction};
 use tantivy::DocId;
 use tantivy::columnar::Column;
 
 use super::Probing;
+use crate::EngineError;
 use crate::doc_order::DocOrder;
 use crate::doc_order::column::OfView;
 use crate::doc_values::DocValues;
+use crate::search::proximity::Proximity;
 use crate::search::rank::Ranker;
-use crate::{EngineError, View, lower};
 
 /// How much larger the bound on a score is than what it bounds: scores are rounded to 32 bits.
 const MARGIN: f64 = 1e-6;
-
-/// A score that is the same for all matches, times pivot / (pivot + distance).
-pub(in crate::search) struct Proximity<'q> {
-    field: &'q FieldPath,
-    /// Milliseconds.
-    origin: f64,
-    pivot: f64,
-}
-
-impl<'q> Proximity<'q> {
-    /// Returns what the matches of `clause` are scored by, where it is that alone.
-    pub(in crate::search) fn of(view: &View, clause: &'q Clause) -> Option<Self> {
-        let Clause::Functions(scored) = clause else {
-            return None;
-        };
-        let FunctionScore {
-            query,
-            filters,
-            functions,
-            score_mode: ScoreMode::Multiply,
-            boost_mode: BoostMode::Multiply,
-            max_boost: f32::MAX,
-            min_score: None,
-        } = &**scored
-        else {
-            return None;
-        };
-        let ([Clause::MatchAll], [WeightedFunction { weight, function }]) =
-            (filters.as_slice(), functions.as_slice())
-        else {
-            return None;
-        };
-        match function {
-            Function::Proximity {
-                field,
-                origin: Origin::Number(origin),
-                pivot,
-            } if *weight == 1.0 && lower::has_one_score(view, query) => Some(Self {
-                field,
-                origin: *origin,
-                pivot: *pivot,
-            }),
-            _ => None,
-        }
-    }
-
-    /// Returns what part of the score of the origin a value has, up to 1.
-    fn share(&self, value: i64) -> f64 {
-        self.pivot / (self.pivot + (value as f64 - self.origin).abs())
-    }
-}
 
 /// Documents of an order on both sides of an origin, the nearest first.
 struct Outwards<'a> {
@@ -89,7 +36,7 @@ impl<'a> Outwards<'a> {
     fn new(proximity: &'a Proximity<'a>, column: &'a Column<i64>, order: &'a DocOrder) -> Self {
         let is_before = |doc| {
             let value = column.first(doc).unwrap_or_default();
-            Ok::<_, Infallible>((value as f64) < proximity.origin)
+            Ok::<_, Infallible>((value as f64) < proximity.origin())
         };
         let Ok(at) = order.partition_point(0..order.len(), is_before);
         Self {
@@ -144,13 +91,13 @@ impl Probing<'_, '_> {
     ) -> Result<bool, EngineError> {
         let (request, shard, segment) = (self.request, self.shard, self.segment);
         let view = &shard.target.view;
-        let values = DocValues::of_path(view, segment, proximity.field.as_str())?;
+        let values = DocValues::of_path(view, segment, proximity.field().as_str())?;
         let Some(values @ DocValues::Date(column)) = &values else {
             return Ok(false);
         };
         let of_view = OfView { view, segment };
         let order =
-            of_view.by_column(proximity.field.as_str(), values, Some(request.env.memory))?;
+            of_view.by_column(proximity.field().as_str(), values, Some(request.env.memory))?;
         let Some(order) = order else {
             return Ok(false);
         };
