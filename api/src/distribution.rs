@@ -11,7 +11,7 @@ pub enum Distribution {
 }
 
 impl Distribution {
-    /// Returns the version that clients are told.
+    /// Returns the version that answers name.
     pub fn version(self) -> &'static str {
         match self {
             Self::Elasticsearch => "8.19.0",

@@ -262,14 +262,18 @@ impl SegmentAggregator<'_> {
     }
 
     /// Adds all matches of the segment, none of which is deleted, where the orders and numbers of the segment tell of them: those
-    /// `within` a range, or all documents. Returns whether it did for all aggregations. Where it did not, all matches are to be
-    /// added in blocks: they count for the aggregations that are left.
+    /// `within` a range, or all documents. Returns how many they are, if it did for all aggregations. Where it did not, all matches are
+    /// to be added in blocks: they count for the aggregations that are left.
     ///
     /// # Errors
     /// As [`Self::collect_block`].
-    pub(crate) fn collect_all(&mut self, within: Option<Ranked>) -> Result<bool, EngineError> {
+    pub(crate) fn collect_all(
+        &mut self,
+        within: Option<Ranked>,
+    ) -> Result<Option<u64>, EngineError> {
         self.whole.within = within;
-        self.children.collect_all(&self.whole)
+        let is_done = self.children.collect_all(&self.whole)?;
+        Ok(is_done.then(|| self.whole.num_matches()))
     }
 
     /// Returns the partial results of the segment.

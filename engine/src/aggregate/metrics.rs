@@ -123,13 +123,13 @@ impl Node for PercentilesNode<'_> {
     }
 
     fn collect_all(&mut self, whole: &WholeSegment<'_>) -> Result<bool, EngineError> {
+        // Few values are kept as they are, wherever they lie.
+        if whole.num_matches() <= EXACT as u64 {
+            return Ok(false);
+        }
         let Some(ordered) = self.numbers.ordered(whole)? else {
             return Ok(false);
         };
-        // Few values are kept as they are, wherever they lie.
-        if ordered.len() <= EXACT as u64 {
-            return Ok(false);
-        }
         let mut sketch = Sketch::default();
         let numbers = &self.numbers;
         let place = |doc| Sketch::place_of(numbers.of(doc));

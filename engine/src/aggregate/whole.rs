@@ -86,6 +86,14 @@ impl Directed<'_> {
 }
 
 impl<'a> WholeSegment<'a> {
+    /// Returns how many documents match.
+    pub(super) fn num_matches(&self) -> u64 {
+        match &self.within {
+            None => u64::from(self.segment.reader().max_doc()),
+            Some(within) => within.len() as u64,
+        }
+    }
+
     /// Returns whether all documents match.
     pub(super) fn is_all(&self) -> bool {
         self.within.is_none()

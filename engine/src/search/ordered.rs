@@ -90,7 +90,7 @@ pub(super) fn segment(
         Order::Keys(sorting) => probing.by_keys(sorting)?,
         Order::Score(after) => match Proximity::of(&shard.target.view, request.clause) {
             None => probing.by_hash(after.as_ref(), docs.doc())?,
-            Some(proximity) if after.is_none() => probing.by_proximity(&proximity, docs.doc())?,
+            Some(proximity) if after.is_none() => probing.by_proximity(&proximity)?,
             Some(_) => false,
         },
         Order::None => false,

@@ -202,12 +202,7 @@ impl<'r, 'q> Walk<'r, 'q> {
                 Some(ranked)
             }
         };
-        let num_matches = match &within {
-            Some(ranked) => ranked.len() as u64,
-            None => u64::from(self.segment.reader().max_doc()),
-        };
-        let is_done = aggregator.collect_all(within)?;
-        Ok(is_done.then_some(num_matches))
+        aggregator.collect_all(within)
     }
 
     /// Takes a block; returns whether `terminate_after` ends the shard here.

@@ -1,8 +1,8 @@
 //! Hits whose score falls with the distance of a value from an origin (`distance_feature`), found outwards from there.
 //!
 //! The order of the field's column is begun where the origin stands, and the nearer of its two neighbours is taken each
-//! time. What is left is farther away than all that was taken, so it scores less: once the best are full and it cannot reach the
-//! last of them, the search is done. Scores are canonical; the bound on those that are left is a little too large.
+//! time. What is left is farther away than all that was taken, so it scores no more than the worst of them: once that is less than
+//! the last of the best, the search is done. All scores are canonical.
 //!
 //! Does not: look at several values of a document, at instants of nanoseconds, or at points.
 
@@ -19,9 +19,6 @@ use crate::doc_order::column::OfView;
 use crate::doc_values::DocValues;
 use crate::search::proximity::Proximity;
 use crate::search::rank::Ranker;
-
-/// How much larger the bound on a score is than what it bounds: scores are rounded to 32 bits.
-const MARGIN: f64 = 1e-6;
 
 /// Documents of an order on both sides of an origin, the nearest first.
 struct Outwards<'a> {
@@ -83,35 +80,24 @@ impl<'a> Outwards<'a> {
 }
 
 impl Probing<'_, '_> {
-    /// Finds the best by how near they are; returns whether it did. `first` is one of the matches.
-    pub(super) fn by_proximity(
-        &mut self,
-        proximity: &Proximity<'_>,
-        first: DocId,
-    ) -> Result<bool, EngineError> {
+    /// Finds the best by how near they are; returns whether it did.
+    pub(super) fn by_proximity(&mut self, proximity: &Proximity<'_>) -> Result<bool, EngineError> {
         let (request, shard, segment) = (self.request, self.shard, self.segment);
         let view = &shard.target.view;
-        let values = DocValues::of_path(view, segment, proximity.field().as_str())?;
+        let path = proximity.field().as_str();
+        let values = DocValues::of_path(view, segment, path)?;
         let Some(values @ DocValues::Date(column)) = &values else {
             return Ok(false);
         };
         let of_view = OfView { view, segment };
-        let order =
-            of_view.by_column(proximity.field().as_str(), values, Some(request.env.memory))?;
-        let Some(order) = order else {
+        let Some(order) = of_view.by_column(path, values, Some(request.env.memory))? else {
             return Ok(false);
         };
         let mut outwards = Outwards::new(proximity, column, &order);
-        let whole = Ranker::new(request, shard, segment).score(first)?;
-        let whole = f64::from(whole) / outwards.share_of(first) * (1.0 + MARGIN);
         // They enter together: where this is given up, the walk finds them again.
         let mut found: Vec<(f32, DocId)> = Vec::new();
         let mut outcome = Ok(());
-        while let Some((share, _)) = outwards.next() {
-            let reach = last_of_best(&mut found, request.query.top).max(request.top.reach());
-            if !request.slack.may_reach((whole * share) as f32, reach) {
-                break;
-            }
+        while outwards.next().is_some() && !self.is_beyond(&mut found) {
             if self.left == 0 {
                 return Ok(false);
             }
@@ -126,6 +112,14 @@ impl Probing<'_, '_> {
             ranker.enter(doc, score)?;
         }
         outcome.map(|()| true)
+    }
+
+    /// Returns whether what is farther away than all that were found cannot be among the best. It scores as the worst of them at
+    /// most: each step from a distance to a score keeps order, rounding too.
+    fn is_beyond(&self, found: &mut [(f32, DocId)]) -> bool {
+        let worst = found.iter().map(|(score, _)| *score).reduce(f32::min);
+        let reach = last_of_best(found, self.request.query.top).max(self.request.top.reach());
+        worst.is_some_and(|worst| worst < reach)
     }
 
     /// Adds the documents that match, with their scores.

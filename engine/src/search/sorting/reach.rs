@@ -11,6 +11,7 @@ use std::cmp::Ordering;
 use gleaner_query::answer::SortValue;
 use gleaner_query::order::compare_key;
 use gleaner_query::resolved::ShardQuery;
+use gleaner_query::search::SortTarget;
 use parking_lot::Mutex;
 
 use super::{KeyReader, SortedHit};
@@ -61,6 +62,10 @@ pub(in crate::search) fn best_key(
     env: &SearchEnv<'_>,
 ) -> Option<SortValue> {
     let key = query.sort.first().filter(|_| query.collapse.is_none())?;
+    // To open these takes more than that.
+    if matches!(key.target, SortTarget::Score | SortTarget::Distance(_)) {
+        return None;
+    }
     // The search of the segment meets the same error, and reports it.
     let reader = KeyReader::open(key, &target.view, target.key, segment, env.memory).ok()?;
     reader.best().ok()?
